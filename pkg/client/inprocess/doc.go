@@ -4,8 +4,8 @@
 // Package inprocess connects clients to the API of a server in the same process. Requests pass through all of the server's handlers, from
 // authentication and audit to admission, as those of any client do. Only two things are missing: the network, and the encoding of objects.
 //
-// A Network is the connection. Its Config makes a client that calls the server's handlers, each request in a goroutine of its own, with a
-// response that is read while it is written. What a handler does to a request ends where it would end with a connection: it is told when its
+// A Network is the connection. Its Config makes a client that calls the server's handlers: a write of an object in the goroutine of the client,
+// and every other request in one of its own, with a response that is read while it is written. What a handler does to a request ends where it would end with a connection: it is told when its
 // client goes away, waits when its client does not read, and its panic is an error of that one request.
 //
 // The clients of NewClientset speak a media type of their own over it, in which an object is encoded as a reference of a few bytes:

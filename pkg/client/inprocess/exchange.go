@@ -209,10 +209,13 @@ func servedIn(ctx context.Context) *attempt {
 	return a
 }
 
+// writes reports whether the request has an object. What answers it is as small: an object, or an error.
+func (a *attempt) writes() bool { return a != nil && a.object != nil }
+
 // send gives a request the body for its object, and returns what to do once it is answered.
 func (a *attempt) send(request *http.Request) (end func(), err error) {
 	end = func() {}
-	if a.object == nil || request.Header.Get("Content-Type") != MediaType {
+	if !a.writes() || request.Header.Get("Content-Type") != MediaType {
 		return end, nil
 	}
 	body, contentType := []byte(nil), MediaType

@@ -91,7 +91,7 @@ func (n *Network) RoundTrip(request *http.Request) (*http.Response, error) {
 		w.abandon(context.Cause(request.Context()))
 		cancel()
 	})
-	go func() {
+	serve := func() {
 		defer func() {
 			// What the handler wrote stays there for the client to read.
 			w.finish(failure(ctx, recover()))
@@ -102,7 +102,12 @@ func (n *Network) RoundTrip(request *http.Request) (*http.Response, error) {
 			}
 		}()
 		(*n.handler.Load()).ServeHTTP(w, served)
-	}()
+	}
+	if w.whole {
+		serve()
+	} else {
+		go serve()
+	}
 	response, err := w.response(request, func() {
 		leave()
 		cancel()

@@ -30,6 +30,8 @@ type responseWriter struct {
 	header http.Header
 	// attempt is nil where a client takes bytes only.
 	attempt *attempt
+	// whole is true where the client reads once the handler has returned, so that nothing waits for it to read.
+	whole bool
 	// ready is closed when there is something for the client: what was flushed, or all there will be, or no answer.
 	ready chan struct{}
 
@@ -56,7 +58,7 @@ var (
 )
 
 func newResponseWriter(ctx context.Context, a *attempt) *responseWriter {
-	w := &responseWriter{ctx: ctx, attempt: a, header: http.Header{}, ready: make(chan struct{})}
+	w := &responseWriter{ctx: ctx, attempt: a, whole: a.writes(), header: http.Header{}, ready: make(chan struct{})}
 	w.changed = sync.NewCond(&w.mu)
 	return w
 }
@@ -108,7 +110,10 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 }
 
 func (w *responseWriter) full() bool {
-	if w.references {
+	switch {
+	case w.whole:
+		return false
+	case w.references:
 		return w.pending.Len() >= maxPendingReferences*referenceSize
 	}
 	return w.pending.Len() >= maxPendingBytes

@@ -5,6 +5,7 @@ package placementstatus
 
 import (
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,7 +22,7 @@ func perCluster(placement v1beta1.PlacementObject, b v1beta1.BindingObject, way 
 	entry := v1beta1.PerClusterPlacementStatus{ClusterName: spec.TargetCluster, ObservedResourceIndex: index}
 	if before != nil {
 		// The conditions of before only lend their times.
-		entry.Conditions = before.DeepCopy().Conditions
+		entry.Conditions = slices.Clone(before.Conditions)
 	}
 	generation := placement.GetGeneration()
 	set := func(c metav1.Condition) {

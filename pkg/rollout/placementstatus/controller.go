@@ -37,9 +37,9 @@ const (
 	// together is how long changes of bindings are collected: a placement's status lists all clusters, so that a write for each
 	// would cost the square of their number.
 	together = 50 * time.Millisecond
-	// rest is how many times as long as a write took there is none, unless somebody may be waiting for it: a status lists all clusters,
-	// so that twenty writes of it cost as much as moving them all.
-	rest = 20
+	// rest is how many times as long as a write took there is none, unless somebody may be waiting for it: a status lists all clusters, so that
+	// twenty writes of it cost as much as moving them all.
+	rest = 50
 	// longestRest is how old the progress of a rollout may be.
 	longestRest = 30 * time.Second
 )
@@ -113,7 +113,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	if apierrors.IsConflict(unsynced) {
 		return 0, unsynced
 	}
-	if apiequality.Semantic.DeepEqual(placement.PlacementStatus(), status) {
+	if same(placement.PlacementStatus(), status) {
 		return 0, unsynced
 	}
 	removed := removedBy(placement, status, w)
@@ -123,6 +123,11 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	c.pace.Worked(key, start, c.clock.Now())
 	c.tell(placement, status, removed)
 	return 0, unsynced
+}
+
+// same compares the conditions first, which are few and tell of most changes.
+func same(a, b *v1beta1.PlacementStatus) bool {
+	return apiequality.Semantic.DeepEqual(a.Conditions, b.Conditions) && apiequality.Semantic.DeepEqual(a, b)
 }
 
 func (c *Controller) write(ctx context.Context, placement v1beta1.PlacementObject, status *v1beta1.PlacementStatus) error {

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -77,7 +76,7 @@ func (c *Controller) leave(ctx context.Context, placement v1beta1.PlacementObjec
 	start := time.Now()
 	status := placement.PlacementStatus().DeepCopy()
 	setRemaining(placement, status, c.fleet.Bindings.ByIndex(fleet.ByPlacement, key), metav1.Now())
-	if apiequality.Semantic.DeepEqual(placement.PlacementStatus(), status) {
+	if same(placement.PlacementStatus(), status) {
 		return 0, nil
 	}
 	if left := c.pace.Left(key, start); left > 0 {

@@ -43,9 +43,10 @@ type world struct {
 	onClusters func() []v1beta1.ResourceIdentifier
 }
 
-// summarize makes the status of a placement from its present one and the world.
+// summarize makes the status of a placement from its present one and the world. The two have in common what does not change but conditions.
 func summarize(placement v1beta1.PlacementObject, w world, now metav1.Time) *v1beta1.PlacementStatus {
-	status := placement.PlacementStatus().DeepCopy()
+	status := new(*placement.PlacementStatus())
+	status.Conditions = slices.Clone(status.Conditions)
 	set := func(conditionType string, s metav1.ConditionStatus, reason, message string) {
 		meta.SetStatusCondition(&status.Conditions, metav1.Condition{
 			Type: v1beta1.PlacementConditionType(placement.GetNamespace(), conditionType), Status: s, Reason: reason, Message: message,

@@ -147,9 +147,9 @@ func left(f *fleet.Fleet, run v1beta1.UpdateRunObject, bindings []v1beta1.Bindin
 			names = append(names, name)
 		}
 	}
-	gone := map[string]bool{}
+	gone, members := map[string]bool{}, f.MemberClusters.Lister()
 	for _, name := range names {
-		member, err := f.MemberClusters.Lister().Get(name)
+		member, err := members.Get(name)
 		switch {
 		case apierrors.IsNotFound(err) || err == nil && member.DeletionTimestamp != nil:
 			gone[name] = true

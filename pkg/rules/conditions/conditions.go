@@ -38,6 +38,9 @@ func IsFalse(conditions []metav1.Condition, conditionType string, generation int
 // Remove removes the conditions of the given types.
 func Remove(conditions *[]metav1.Condition, types ...string) {
 	for _, t := range types {
-		meta.RemoveStatusCondition(conditions, t)
+		// The library makes a new list even where there is nothing to remove.
+		if meta.FindStatusCondition(*conditions, t) != nil {
+			meta.RemoveStatusCondition(conditions, t)
+		}
 	}
 }

@@ -156,13 +156,11 @@ type MemberClusterStatus struct {
 	// namespace, empty if none does. It has the first 200 by name, and is complete while NamespaceCollectionSucceeded is
 	// True.
 	// +optional
-	// +k8s:optional
 	Namespaces map[string]string `json:"namespaces,omitempty"`
 
 	// properties maps the names of the properties that the cluster reports, such as kubernetes-fleet.io/node-count,
 	// to their values. Placements can select clusters by them.
 	// +optional
-	// +k8s:optional
 	Properties map[PropertyName]PropertyValue `json:"properties,omitempty"`
 
 	// resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if

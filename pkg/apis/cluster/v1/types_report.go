@@ -28,20 +28,17 @@ type PropertyValue struct {
 type ResourceUsage struct {
 	// capacity is the total capacity of the nodes, as quantities by resource name.
 	// +optional
-	// +k8s:optional
 	// +k8s:opaqueType
 	Capacity corev1.ResourceList `json:"capacity,omitempty"`
 
 	// allocatable is the capacity that the nodes offer to pods, as quantities by resource name.
 	// +optional
-	// +k8s:optional
 	// +k8s:opaqueType
 	Allocatable corev1.ResourceList `json:"allocatable,omitempty"`
 
 	// available is the part of allocatable that no pod has requested, as quantities by resource name. It is not renewed
 	// for a difference of less than a hundredth of allocatable.
 	// +optional
-	// +k8s:optional
 	// +k8s:opaqueType
 	Available corev1.ResourceList `json:"available,omitempty"`
 

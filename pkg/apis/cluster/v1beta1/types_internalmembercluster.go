@@ -87,12 +87,10 @@ type InternalMemberClusterStatus struct {
 	// namespaces maps the names of the cluster's namespaces to the name of the Work that manages the namespace, empty
 	// if none does. It has the first 200 by name, and is complete while NamespaceCollectionSucceeded is True.
 	// +optional
-	// +k8s:optional
 	Namespaces map[string]string `json:"namespaces,omitempty"`
 
 	// properties maps the names of the cluster's properties, such as kubernetes-fleet.io/node-count, to their values.
 	// +optional
-	// +k8s:optional
 	Properties map[PropertyName]PropertyValue `json:"properties,omitempty"`
 
 	// resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if

@@ -13,7 +13,6 @@ import (
 	fmt "fmt"
 
 	metavalidation "github.com/stagegate/stagegate/pkg/apis/metavalidation"
-	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	equality "k8s.io/apimachinery/pkg/api/equality"
 	operation "k8s.io/apimachinery/pkg/api/operation"
@@ -375,83 +374,9 @@ func Validate_InternalMemberClusterStatus(
 		errs = append(errs, fn(fldPath.Child("conditions"), obj.Conditions, oldVal, oldObj != nil)...)
 	}
 
-	{ // field InternalMemberClusterStatus.Namespaces
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj map[string]string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalMap(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *InternalMemberClusterStatus) map[string]string {
-				return oldObj.Namespaces
-			})
-		errs = append(errs, fn(fldPath.Child("namespaces"), obj.Namespaces, oldVal, oldObj != nil)...)
-	}
-
-	{ // field InternalMemberClusterStatus.Properties
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj map[PropertyName]PropertyValue,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalMap(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *InternalMemberClusterStatus) map[PropertyName]PropertyValue {
-				return oldObj.Properties
-			})
-		errs = append(errs, fn(fldPath.Child("properties"), obj.Properties, oldVal, oldObj != nil)...)
-	}
-
-	{ // field InternalMemberClusterStatus.ResourceUsage
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *ResourceUsage,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call the type's validation function
-			errs = append(errs, Validate_ResourceUsage(ctx, op, fldPath, obj, oldObj)...)
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *InternalMemberClusterStatus) *ResourceUsage {
-				return &oldObj.ResourceUsage
-			})
-		errs = append(errs, fn(fldPath.Child("resourceUsage"), &obj.ResourceUsage, oldVal, oldObj != nil)...)
-	}
+	// field InternalMemberClusterStatus.Namespaces has no validation
+	// field InternalMemberClusterStatus.Properties has no validation
+	// field InternalMemberClusterStatus.ResourceUsage has no validation
 
 	{ // field InternalMemberClusterStatus.AgentStatus
 		fn := func(
@@ -767,83 +692,9 @@ func Validate_MemberClusterStatus(
 		errs = append(errs, fn(fldPath.Child("conditions"), obj.Conditions, oldVal, oldObj != nil)...)
 	}
 
-	{ // field MemberClusterStatus.Namespaces
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj map[string]string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalMap(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *MemberClusterStatus) map[string]string {
-				return oldObj.Namespaces
-			})
-		errs = append(errs, fn(fldPath.Child("namespaces"), obj.Namespaces, oldVal, oldObj != nil)...)
-	}
-
-	{ // field MemberClusterStatus.Properties
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj map[PropertyName]PropertyValue,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalMap(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *MemberClusterStatus) map[PropertyName]PropertyValue {
-				return oldObj.Properties
-			})
-		errs = append(errs, fn(fldPath.Child("properties"), obj.Properties, oldVal, oldObj != nil)...)
-	}
-
-	{ // field MemberClusterStatus.ResourceUsage
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *ResourceUsage,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call the type's validation function
-			errs = append(errs, Validate_ResourceUsage(ctx, op, fldPath, obj, oldObj)...)
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *MemberClusterStatus) *ResourceUsage {
-				return &oldObj.ResourceUsage
-			})
-		errs = append(errs, fn(fldPath.Child("resourceUsage"), &obj.ResourceUsage, oldVal, oldObj != nil)...)
-	}
+	// field MemberClusterStatus.Namespaces has no validation
+	// field MemberClusterStatus.Properties has no validation
+	// field MemberClusterStatus.ResourceUsage has no validation
 
 	{ // field MemberClusterStatus.AgentStatus
 		fn := func(
@@ -877,100 +728,6 @@ func Validate_MemberClusterStatus(
 		errs = append(errs, fn(fldPath.Child("agentStatus"), obj.AgentStatus, oldVal, oldObj != nil)...)
 	}
 
-	return errs
-}
-
-// Validate_ResourceUsage validates an instance of ResourceUsage according
-// to declarative validation rules in the API schema.
-func Validate_ResourceUsage(
-	ctx context.Context, op operation.Operation, fldPath *field.Path,
-	obj, oldObj *ResourceUsage) (errs field.ErrorList) {
-
-	{ // field ResourceUsage.Capacity
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj corev1.ResourceList,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalMap(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ResourceUsage) corev1.ResourceList {
-				return oldObj.Capacity
-			})
-		errs = append(errs, fn(fldPath.Child("capacity"), obj.Capacity, oldVal, oldObj != nil)...)
-	}
-
-	{ // field ResourceUsage.Allocatable
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj corev1.ResourceList,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalMap(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ResourceUsage) corev1.ResourceList {
-				return oldObj.Allocatable
-			})
-		errs = append(errs, fn(fldPath.Child("allocatable"), obj.Allocatable, oldVal, oldObj != nil)...)
-	}
-
-	{ // field ResourceUsage.Available
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj corev1.ResourceList,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalMap(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ResourceUsage) corev1.ResourceList {
-				return oldObj.Available
-			})
-		errs = append(errs, fn(fldPath.Child("available"), obj.Available, oldVal, oldObj != nil)...)
-	}
-
-	// field ResourceUsage.ObservationTime has no validation
 	return errs
 }
 

@@ -106,13 +106,11 @@ type ResourceBindingSpec struct {
 
 	// resourceOverrideSnapshots are the ResourceOverride snapshots in force on the cluster.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	ResourceOverrideSnapshots []NamespacedName `json:"resourceOverrideSnapshots,omitempty"`
 
 	// clusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	ClusterResourceOverrideSnapshots []string `json:"clusterResourceOverrideSnapshots,omitempty"`
 
@@ -185,13 +183,11 @@ type BindingVersion struct {
 
 	// resourceOverrideSnapshots are the ResourceOverride snapshots that are part of the version.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	ResourceOverrideSnapshots []NamespacedName `json:"resourceOverrideSnapshots,omitempty"`
 
 	// clusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots that are part of the version.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	ClusterResourceOverrideSnapshots []string `json:"clusterResourceOverrideSnapshots,omitempty"`
 
@@ -203,12 +199,10 @@ type BindingVersion struct {
 	// completedGeneration is the last generation of the binding at which the member said that it had all that the binding asked for, or how it
 	// differs where the cluster is only compared. It stays when objects drift or fail later. Absent where the member never did.
 	// +optional
-	// +k8s:optional
 	CompletedGeneration int64 `json:"completedGeneration,omitempty"`
 
 	// accountedGeneration is the last generation of the binding at which the member had all that the binding asked for, and its Works named all that is
 	// left there of earlier versions. Absent where that never was so. Until then the cluster may have any object of them.
 	// +optional
-	// +k8s:optional
 	AccountedGeneration int64 `json:"accountedGeneration,omitempty"`
 }

@@ -24,7 +24,6 @@ type ClusterResourceEnvelope struct {
 
 	// data maps names of your choice to the wrapped objects, 1 to 50.
 	// +required
-	// +k8s:optional
 	Data map[string]runtime.RawExtension `json:"data"`
 }
 
@@ -54,7 +53,6 @@ type ResourceEnvelope struct {
 
 	// data maps names of your choice to the wrapped objects, 1 to 50.
 	// +required
-	// +k8s:optional
 	Data map[string]runtime.RawExtension `json:"data"`
 }
 

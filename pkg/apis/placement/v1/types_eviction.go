@@ -105,12 +105,10 @@ type PlacementDisruptionBudgetSpec struct {
 	// maxUnavailable is the number of clusters that may lack available resources, missing ones included: a number, or a
 	// percentage of numberOfClusters rounded up. Evictions are allowed only below it. Not for PickAll.
 	// +optional
-	// +k8s:optional
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
 
 	// minAvailable is the number of clusters that must keep available resources: a number, or, for PickN, a percentage
 	// of numberOfClusters rounded up. Evictions are allowed only while more clusters are available.
 	// +optional
-	// +k8s:optional
 	MinAvailable *intstr.IntOrString `json:"minAvailable,omitempty"`
 }

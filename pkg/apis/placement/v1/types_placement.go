@@ -184,13 +184,11 @@ type PerClusterPlacementStatus struct {
 
 	// applicableResourceOverrides are the ResourceOverride snapshots in force on the cluster.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	ApplicableResourceOverrides []NamespacedName `json:"applicableResourceOverrides,omitempty"`
 
 	// applicableClusterResourceOverrides are the ClusterResourceOverride snapshots in force on the cluster.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	ApplicableClusterResourceOverrides []string `json:"applicableClusterResourceOverrides,omitempty"`
 

@@ -56,7 +56,6 @@ type PlacementPruneStatus struct {
 
 	// time is when the user made the request, by the server's clock.
 	// +optional
-	// +k8s:optional
 	Time *metav1.Time `json:"time,omitempty"`
 }
 

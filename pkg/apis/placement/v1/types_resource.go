@@ -48,7 +48,6 @@ type ResourceSelectorTerm struct {
 
 	// labelSelector selects the objects whose labels match. Not allowed together with name, and not in overrides.
 	// +optional
-	// +k8s:optional
 	LabelSelector *metav1.LabelSelector `json:"labelSelector,omitempty"`
 
 	// selectionScope is the extent to which selecting a Namespace selects its contents: NamespaceWithResources,
@@ -172,7 +171,6 @@ type DriftedResourcePlacement struct {
 
 	// observedDrifts are the fields that differ, at most 100.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	ObservedDrifts []PatchDetail `json:"observedDrifts,omitempty"`
 }
@@ -188,7 +186,6 @@ type DiffedResourcePlacement struct {
 	// targetClusterObservedGeneration is the generation of the object on the member at observationTime. It is absent
 	// if the object does not exist there.
 	// +optional
-	// +k8s:optional
 	TargetClusterObservedGeneration *int64 `json:"targetClusterObservedGeneration,omitempty"`
 
 	// firstDiffedObservedTime is when the difference was first seen.
@@ -197,7 +194,6 @@ type DiffedResourcePlacement struct {
 
 	// observedDiffs are the fields that differ, at most 100.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	ObservedDiffs []PatchDetail `json:"observedDiffs,omitempty"`
 }

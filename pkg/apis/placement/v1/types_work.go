@@ -100,7 +100,6 @@ type WorkSpec struct {
 type WorkloadTemplate struct {
 	// manifests are the complete objects to apply to the member cluster.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	Manifests []Manifest `json:"manifests,omitempty"`
 }
@@ -134,7 +133,6 @@ type WorkStatus struct {
 
 	// leftGeneration is the last generation of the Work of which leftObjects has all. Absent where there never was one.
 	// +optional
-	// +k8s:optional
 	LeftGeneration int64 `json:"leftGeneration,omitempty"`
 }
 
@@ -194,7 +192,6 @@ type ManifestCondition struct {
 
 	// backReportedStatus is the status of the object on the member cluster.
 	// +optional
-	// +k8s:optional
 	BackReportedStatus *BackReportedStatus `json:"backReportedStatus,omitempty"`
 }
 
@@ -214,7 +211,6 @@ type DriftDetails struct {
 
 	// observedDrifts are the fields that differ, at most 100.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	ObservedDrifts []PatchDetail `json:"observedDrifts,omitempty"`
 }
@@ -228,7 +224,6 @@ type DiffDetails struct {
 	// observedInMemberClusterGeneration is the generation of the object on the member at observationTime. It is
 	// absent if the object does not exist there.
 	// +optional
-	// +k8s:optional
 	ObservedInMemberClusterGeneration *int64 `json:"observedInMemberClusterGeneration,omitempty"`
 
 	// firstDiffedObservedTime is when the difference was first seen.
@@ -237,7 +232,6 @@ type DiffDetails struct {
 
 	// observedDiffs are the fields that differ, at most 100.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	ObservedDiffs []PatchDetail `json:"observedDiffs,omitempty"`
 }
@@ -268,7 +262,6 @@ type AppliedWorkSpec struct {
 type AppliedWorkStatus struct {
 	// appliedResources are the objects that the AppliedWork owns.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	AppliedResources []AppliedResourceMeta `json:"appliedResources,omitempty"`
 }

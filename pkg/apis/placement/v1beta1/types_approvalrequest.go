@@ -220,7 +220,6 @@ type DecisionUser struct {
 	// groups are the groups of the user. If there are more than 32, the groups that the policy names are kept, then
 	// the first of the others. The audit log has all of them.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	Groups []string `json:"groups,omitempty"`
 }
@@ -268,7 +267,6 @@ type ApprovalStatus struct {
 
 	// decidedAt is when the user decided, by the server's clock.
 	// +optional
-	// +k8s:optional
 	DecidedAt *metav1.Time `json:"decidedAt,omitempty"`
 
 	// auditID is the audit ID of the user's request, to find it in the audit log. A client can choose it, so it

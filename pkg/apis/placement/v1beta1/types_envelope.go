@@ -22,7 +22,6 @@ type ClusterResourceEnvelope struct {
 
 	// data maps names of your choice to the wrapped objects, 1 to 50.
 	// +required
-	// +k8s:optional
 	Data map[string]runtime.RawExtension `json:"data"`
 }
 
@@ -52,7 +51,6 @@ type ResourceEnvelope struct {
 
 	// data maps names of your choice to the wrapped objects, 1 to 50.
 	// +required
-	// +k8s:optional
 	Data map[string]runtime.RawExtension `json:"data"`
 }
 

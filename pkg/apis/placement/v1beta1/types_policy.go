@@ -126,7 +126,6 @@ type ClusterSelector struct {
 type ClusterSelectorTerm struct {
 	// labelSelector is matched against the labels of the MemberCluster.
 	// +optional
-	// +k8s:optional
 	LabelSelector *metav1.LabelSelector `json:"labelSelector,omitempty"`
 
 	// propertySelector is matched against status.properties and status.resourceUsage of the MemberCluster. A property

@@ -143,12 +143,10 @@ type ClusterDecision struct {
 type ClusterScore struct {
 	// affinityScore is the sum of the weights of the preferred rules that the cluster matches, as of the last decision.
 	// +optional
-	// +k8s:optional
 	AffinityScore *int32 `json:"affinityScore,omitempty"`
 
 	// priorityScore is how much more evenly the placement is spread with the cluster, as of when it was picked: the sum
 	// over all constraints of the decrease of the skew. A ScheduleAnyway constraint that it violates counts -1000.
 	// +optional
-	// +k8s:optional
 	TopologySpreadScore *int32 `json:"priorityScore,omitempty"`
 }

@@ -46,7 +46,6 @@ type ResourceSelectorTerm struct {
 
 	// labelSelector selects the objects whose labels match. Not allowed together with name, and not in overrides.
 	// +optional
-	// +k8s:optional
 	LabelSelector *metav1.LabelSelector `json:"labelSelector,omitempty"`
 
 	// selectionScope is the extent to which selecting a Namespace selects its contents: NamespaceWithResources,
@@ -170,7 +169,6 @@ type DriftedResourcePlacement struct {
 
 	// observedDrifts are the fields that differ, at most 100.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	ObservedDrifts []PatchDetail `json:"observedDrifts,omitempty"`
 }
@@ -186,7 +184,6 @@ type DiffedResourcePlacement struct {
 	// targetClusterObservedGeneration is the generation of the object on the member at observationTime. It is absent
 	// if the object does not exist there.
 	// +optional
-	// +k8s:optional
 	TargetClusterObservedGeneration *int64 `json:"targetClusterObservedGeneration,omitempty"`
 
 	// firstDiffedObservedTime is when the difference was first seen.
@@ -195,7 +192,6 @@ type DiffedResourcePlacement struct {
 
 	// observedDiffs are the fields that differ, at most 100.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	ObservedDiffs []PatchDetail `json:"observedDiffs,omitempty"`
 }

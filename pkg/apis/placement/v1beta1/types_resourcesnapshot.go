@@ -81,7 +81,6 @@ type ResourceSnapshotSpec struct {
 	// selectedResources are the selected objects, complete but for fields that have a meaning on the hub only, such
 	// as status, uid and owners.
 	// +required
-	// +k8s:optional
 	// +listType=atomic
 	SelectedResources []ResourceContent `json:"selectedResources"`
 }

@@ -54,13 +54,11 @@ type RollingUpdateConfig struct {
 	// maxUnavailable is the number of target clusters that may lack available resources at once: a number, or a
 	// percentage of the target number rounded up. It defaults to 25%.
 	// +optional
-	// +k8s:optional
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
 
 	// maxSurge is the number of clusters beyond the target number that may have the resources at once while clusters
 	// are replaced: a number, or a percentage of the target number rounded up. It defaults to 25%.
 	// +optional
-	// +k8s:optional
 	MaxSurge *intstr.IntOrString `json:"maxSurge,omitempty"`
 
 	// unavailablePeriodSeconds is the time in seconds for which a cluster counts as unavailable after resources were
@@ -155,7 +153,6 @@ type ApplyStrategy struct {
 
 	// serverSideApplyConfig configures server-side apply. Only for the type ServerSideApply.
 	// +optional
-	// +k8s:optional
 	ServerSideApplyConfig *ServerSideApplyConfig `json:"serverSideApplyConfig,omitempty"`
 
 	// whenToTakeOver is Always, IfNoDiff or Never: whether objects that existed on the member before the placement

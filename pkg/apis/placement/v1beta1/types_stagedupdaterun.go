@@ -211,7 +211,6 @@ type UpdateRunStatus struct {
 	// policies are the rollout policies that govern the run: until its first turn as they were when it was initialized, from then on as they
 	// were when it started. A later change of a policy does not touch a run that has started.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	Policies []GoverningPolicy `json:"policies,omitempty"`
 
@@ -219,7 +218,6 @@ type UpdateRunStatus struct {
 	// not exist. The server retries for one minute. The field is absent once the initialization has succeeded or
 	// failed.
 	// +optional
-	// +k8s:optional
 	InitializationStartTime *metav1.Time `json:"initializationStartTime,omitempty"`
 
 	// placementUID is the uid of the placement. A placement that is recreated under the same name is a different one.
@@ -238,12 +236,10 @@ type UpdateRunStatus struct {
 
 	// endTime is when the run ended. It is absent until the run ends.
 	// +optional
-	// +k8s:optional
 	EndTime *metav1.Time `json:"endTime,omitempty"`
 
 	// rolledBackBy is the run that rolls this one back.
 	// +optional
-	// +k8s:optional
 	RolledBackBy *UpdateRunReference `json:"rolledBackBy,omitempty"`
 
 	// rollbackOfUID is the uid of the run that this one rolls back.
@@ -416,17 +412,14 @@ type StageUpdatingStatus struct {
 
 	// startTime is when the stage started.
 	// +optional
-	// +k8s:optional
 	StartTime *metav1.Time `json:"startTime,omitempty"`
 
 	// updatedTime is when the last cluster of the stage was updated. A TimedWait starts then.
 	// +optional
-	// +k8s:optional
 	UpdatedTime *metav1.MicroTime `json:"updatedTime,omitempty"`
 
 	// endTime is when the stage finished, failed or was skipped.
 	// +optional
-	// +k8s:optional
 	EndTime *metav1.Time `json:"endTime,omitempty"`
 
 	// conditions are the conditions of the stage: Progressing and Succeeded.
@@ -449,13 +442,11 @@ type ClusterUpdatingStatus struct {
 
 	// resourceOverrideSnapshots are the ResourceOverride snapshots in force on the cluster in this run.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	ResourceOverrideSnapshots []NamespacedName `json:"resourceOverrideSnapshots,omitempty"`
 
 	// clusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster in this run.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	ClusterResourceOverrideSnapshots []string `json:"clusterResourceOverrideSnapshots,omitempty"`
 
@@ -473,7 +464,6 @@ type ClusterUpdatingStatus struct {
 	// previousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began.
 	// It is empty if the cluster had none, and absent until the update begins.
 	// +optional
-	// +k8s:optional
 	PreviousResourceSnapshotIndex *string `json:"previousResourceSnapshotIndex,omitempty"`
 
 	// previousApplyType is ReportDiff if the cluster was only compared with its previous resource snapshot, by the apply strategy of that
@@ -489,21 +479,18 @@ type ClusterUpdatingStatus struct {
 
 	// previousResourceOverrideSnapshots are the ResourceOverride snapshots that were in force on the cluster when its update began.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	PreviousResourceOverrideSnapshots []NamespacedName `json:"previousResourceOverrideSnapshots,omitempty"`
 
 	// previousClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots that were in force on the cluster when its
 	// update began.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	PreviousClusterResourceOverrideSnapshots []string `json:"previousClusterResourceOverrideSnapshots,omitempty"`
 
 	// diffedObjects is the number of objects that differed on the cluster when the run had compared it, by the applyStrategy ReportDiff, 0 for
 	// none. At most 100 are counted. It is absent where the run applies, and until the cluster is compared.
 	// +optional
-	// +k8s:optional
 	DiffedObjects *int32 `json:"diffedObjects,omitempty"`
 
 	// message is the reason why the update of the cluster is not done, as its binding reports it: the first object

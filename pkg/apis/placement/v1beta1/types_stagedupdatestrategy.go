@@ -99,20 +99,17 @@ type StageConfig struct {
 	// labelSelector selects the member clusters of the stage by their labels. If it is absent, it selects none; if it
 	// is empty, all.
 	// +optional
-	// +k8s:optional
 	LabelSelector *metav1.LabelSelector `json:"labelSelector,omitempty"`
 
 	// sortingLabelKey is the key of the label that orders the clusters of the stage. Its values must be integers; the
 	// lowest comes first, and equal ones are ordered by name. Every cluster of the stage must have the label. If
 	// sortingLabelKey is absent, clusters are ordered by name.
 	// +optional
-	// +k8s:optional
 	SortingLabelKey *string `json:"sortingLabelKey,omitempty"`
 
 	// maxConcurrency is the number of clusters of the stage to update at once: a number from 1, or a percentage from
 	// 1% to 100% of the stage's clusters, rounded down and at least 1. It defaults to 1.
 	// +optional
-	// +k8s:optional
 	MaxConcurrency *intstr.IntOrString `json:"maxConcurrency,omitempty"`
 
 	// beforeStageTasks are the tasks to complete before the first cluster of the stage is updated. At most one, an
@@ -160,7 +157,6 @@ type StageTask struct {
 	// waitTime is the duration of a TimedWait after the stage's last cluster was updated, such as 24h or 1h30m.
 	// Required for TimedWait, where it must be longer than zero; not allowed for Approval.
 	// +optional
-	// +k8s:optional
 	WaitTime *metav1.Duration `json:"waitTime,omitempty"`
 
 	// approval specifies whose approvals an Approval waits for. If it is absent, one approval by any permitted user
@@ -189,13 +185,11 @@ type ApprovalPolicy struct {
 
 	// allowRequester specifies whether the approval of the user who created the run counts. It defaults to true.
 	// +optional
-	// +k8s:optional
 	AllowRequester *bool `json:"allowRequester,omitempty"`
 
 	// expiresAfter is the time after the approval request was created in which it can be approved, such as 24h. Then
 	// the run ends. If it is not set, the request never expires.
 	// +optional
-	// +k8s:optional
 	ExpiresAfter *metav1.Duration `json:"expiresAfter,omitempty"`
 }
 
@@ -210,7 +204,6 @@ type FailurePolicy struct {
 	// maxFailures is the number of clusters of a stage that may fail: a number, or a percentage from 0% to 100% of
 	// the stage's clusters, rounded down. If more fail, onFailure applies. It defaults to 0.
 	// +optional
-	// +k8s:optional
 	MaxFailures *intstr.IntOrString `json:"maxFailures,omitempty"`
 
 	// onFailure is Fail, Pause or Rollback: the action when more than maxFailures clusters of a stage have failed. It

@@ -93,7 +93,6 @@ type UpdateRunOperationStatus struct {
 
 	// time is when the user made the request, by the server's clock.
 	// +optional
-	// +k8s:optional
 	Time *metav1.Time `json:"time,omitempty"`
 
 	// done reports whether the run has acted on the operation.
@@ -131,7 +130,6 @@ type UpdateRunHistoryEntry struct {
 
 	// clusters are the names of the clusters that the entry is about.
 	// +optional
-	// +k8s:optional
 	// +listType=atomic
 	Clusters []string `json:"clusters,omitempty"`
 

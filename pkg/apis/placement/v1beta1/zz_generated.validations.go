@@ -19,7 +19,6 @@ import (
 	validate "k8s.io/apimachinery/pkg/api/validate"
 	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	runtime "k8s.io/apimachinery/pkg/runtime"
-	intstr "k8s.io/apimachinery/pkg/util/intstr"
 	sets "k8s.io/apimachinery/pkg/util/sets"
 	field "k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -522,66 +521,7 @@ func Validate_AppliedWork(
 	}
 
 	// field AppliedWork.Spec has no validation
-
-	{ // field AppliedWork.Status
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *AppliedWorkStatus,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call the type's validation function
-			errs = append(errs, Validate_AppliedWorkStatus(ctx, op, fldPath, obj, oldObj)...)
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *AppliedWork) *AppliedWorkStatus {
-				return &oldObj.Status
-			})
-		errs = append(errs, fn(fldPath.Child("status"), &obj.Status, oldVal, oldObj != nil)...)
-	}
-
-	return errs
-}
-
-// Validate_AppliedWorkStatus validates an instance of AppliedWorkStatus according
-// to declarative validation rules in the API schema.
-func Validate_AppliedWorkStatus(
-	ctx context.Context, op operation.Operation, fldPath *field.Path,
-	obj, oldObj *AppliedWorkStatus) (errs field.ErrorList) {
-
-	{ // field AppliedWorkStatus.AppliedResources
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []AppliedResourceMeta,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *AppliedWorkStatus) []AppliedResourceMeta {
-				return oldObj.AppliedResources
-			})
-		errs = append(errs, fn(fldPath.Child("appliedResources"), obj.AppliedResources, oldVal, oldObj != nil)...)
-	}
-
+	// field AppliedWork.Status has no validation
 	return errs
 }
 
@@ -688,34 +628,7 @@ func Validate_ApplyStrategy(
 	}
 
 	// field ApplyStrategy.AllowCoOwnership has no validation
-
-	{ // field ApplyStrategy.ServerSideApplyConfig
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *ServerSideApplyConfig,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ApplyStrategy) *ServerSideApplyConfig {
-				return oldObj.ServerSideApplyConfig
-			})
-		errs = append(errs, fn(fldPath.Child("serverSideApplyConfig"), obj.ServerSideApplyConfig, oldVal, oldObj != nil)...)
-	}
+	// field ApplyStrategy.ServerSideApplyConfig has no validation
 
 	{ // field ApplyStrategy.WhenToTakeOver
 		fn := func(
@@ -881,28 +794,7 @@ func Validate_ApprovalDecision(
 		errs = append(errs, fn(fldPath.Child("decision"), &obj.Decision, oldVal, oldObj != nil)...)
 	}
 
-	{ // field ApprovalDecision.User
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *DecisionUser,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call the type's validation function
-			errs = append(errs, Validate_DecisionUser(ctx, op, fldPath, obj, oldObj)...)
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ApprovalDecision) *DecisionUser {
-				return &oldObj.User
-			})
-		errs = append(errs, fn(fldPath.Child("user"), &obj.User, oldVal, oldObj != nil)...)
-	}
-
+	// field ApprovalDecision.User has no validation
 	// field ApprovalDecision.Time has no validation
 	// field ApprovalDecision.Comment has no validation
 	// field ApprovalDecision.RequestUID has no validation
@@ -950,62 +842,8 @@ func Validate_ApprovalPolicy(
 		errs = append(errs, fn(fldPath.Child("groups"), obj.Groups, oldVal, oldObj != nil)...)
 	}
 
-	{ // field ApprovalPolicy.AllowRequester
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *bool,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ApprovalPolicy) *bool {
-				return oldObj.AllowRequester
-			})
-		errs = append(errs, fn(fldPath.Child("allowRequester"), obj.AllowRequester, oldVal, oldObj != nil)...)
-	}
-
-	{ // field ApprovalPolicy.ExpiresAfter
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.Duration,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ApprovalPolicy) *v1.Duration {
-				return oldObj.ExpiresAfter
-			})
-		errs = append(errs, fn(fldPath.Child("expiresAfter"), obj.ExpiresAfter, oldVal, oldObj != nil)...)
-	}
-
+	// field ApprovalPolicy.AllowRequester has no validation
+	// field ApprovalPolicy.ExpiresAfter has no validation
 	return errs
 }
 
@@ -1144,8 +982,6 @@ func Validate_ApprovalRequestSpec(
 			if earlyReturn {
 				return // do not proceed
 			}
-			// call the type's validation function
-			errs = append(errs, Validate_DecisionUser(ctx, op, fldPath, obj, oldObj)...)
 			return
 		}
 		oldVal := safe.Field(oldObj,
@@ -1366,8 +1202,6 @@ func Validate_ApprovalStatus(
 			if earlyReturn {
 				return // do not proceed
 			}
-			// call the type's validation function
-			errs = append(errs, Validate_DecisionUser(ctx, op, fldPath, obj, oldObj)...)
 			return
 		}
 		oldVal := safe.Field(oldObj,
@@ -1377,34 +1211,7 @@ func Validate_ApprovalStatus(
 		errs = append(errs, fn(fldPath.Child("decidedBy"), obj.DecidedBy, oldVal, oldObj != nil)...)
 	}
 
-	{ // field ApprovalStatus.DecidedAt
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.Time,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ApprovalStatus) *v1.Time {
-				return oldObj.DecidedAt
-			})
-		errs = append(errs, fn(fldPath.Child("decidedAt"), obj.DecidedAt, oldVal, oldObj != nil)...)
-	}
-
+	// field ApprovalStatus.DecidedAt has no validation
 	// field ApprovalStatus.AuditID has no validation
 	// field ApprovalStatus.ObservedGeneration has no validation
 	// field ApprovalStatus.Missing has no validation
@@ -1418,62 +1225,8 @@ func Validate_BindingVersion(
 	obj, oldObj *BindingVersion) (errs field.ErrorList) {
 
 	// field BindingVersion.ResourceSnapshotName has no validation
-
-	{ // field BindingVersion.ResourceOverrideSnapshots
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []NamespacedName,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *BindingVersion) []NamespacedName {
-				return oldObj.ResourceOverrideSnapshots
-			})
-		errs = append(errs, fn(fldPath.Child("resourceOverrideSnapshots"), obj.ResourceOverrideSnapshots, oldVal, oldObj != nil)...)
-	}
-
-	{ // field BindingVersion.ClusterResourceOverrideSnapshots
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *BindingVersion) []string {
-				return oldObj.ClusterResourceOverrideSnapshots
-			})
-		errs = append(errs, fn(fldPath.Child("clusterResourceOverrideSnapshots"), obj.ClusterResourceOverrideSnapshots, oldVal, oldObj != nil)...)
-	}
+	// field BindingVersion.ResourceOverrideSnapshots has no validation
+	// field BindingVersion.ClusterResourceOverrideSnapshots has no validation
 
 	{ // field BindingVersion.ApplyStrategy
 		fn := func(
@@ -1505,62 +1258,8 @@ func Validate_BindingVersion(
 		errs = append(errs, fn(fldPath.Child("applyStrategy"), obj.ApplyStrategy, oldVal, oldObj != nil)...)
 	}
 
-	{ // field BindingVersion.CompletedGeneration
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *int64,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *BindingVersion) *int64 {
-				return &oldObj.CompletedGeneration
-			})
-		errs = append(errs, fn(fldPath.Child("completedGeneration"), &obj.CompletedGeneration, oldVal, oldObj != nil)...)
-	}
-
-	{ // field BindingVersion.AccountedGeneration
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *int64,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *BindingVersion) *int64 {
-				return &oldObj.AccountedGeneration
-			})
-		errs = append(errs, fn(fldPath.Child("accountedGeneration"), &obj.AccountedGeneration, oldVal, oldObj != nil)...)
-	}
-
+	// field BindingVersion.CompletedGeneration has no validation
+	// field BindingVersion.AccountedGeneration has no validation
 	return errs
 }
 
@@ -1744,8 +1443,6 @@ func Validate_ClusterDecision(
 			if earlyReturn {
 				return // do not proceed
 			}
-			// call the type's validation function
-			errs = append(errs, Validate_ClusterScore(ctx, op, fldPath, obj, oldObj)...)
 			return
 		}
 		oldVal := safe.Field(oldObj,
@@ -1866,34 +1563,7 @@ func Validate_ClusterResourceEnvelope(
 		errs = append(errs, fn(fldPath.Child("metadata"), &obj.ObjectMeta, oldVal, oldObj != nil)...)
 	}
 
-	{ // field ClusterResourceEnvelope.Data
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj map[string]runtime.RawExtension,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalMap(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ClusterResourceEnvelope) map[string]runtime.RawExtension {
-				return oldObj.Data
-			})
-		errs = append(errs, fn(fldPath.Child("data"), obj.Data, oldVal, oldObj != nil)...)
-	}
-
+	// field ClusterResourceEnvelope.Data has no validation
 	return errs
 }
 
@@ -2252,28 +1922,7 @@ func Validate_ClusterResourcePlacementDisruptionBudget(
 		errs = append(errs, fn(fldPath.Child("metadata"), &obj.ObjectMeta, oldVal, oldObj != nil)...)
 	}
 
-	{ // field ClusterResourcePlacementDisruptionBudget.Spec
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *PlacementDisruptionBudgetSpec,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call the type's validation function
-			errs = append(errs, Validate_PlacementDisruptionBudgetSpec(ctx, op, fldPath, obj, oldObj)...)
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ClusterResourcePlacementDisruptionBudget) *PlacementDisruptionBudgetSpec {
-				return &oldObj.Spec
-			})
-		errs = append(errs, fn(fldPath.Child("spec"), &obj.Spec, oldVal, oldObj != nil)...)
-	}
-
+	// field ClusterResourcePlacementDisruptionBudget.Spec has no validation
 	return errs
 }
 
@@ -2440,27 +2089,7 @@ func Validate_ClusterResourceSnapshot(
 		errs = append(errs, fn(fldPath.Child("metadata"), &obj.ObjectMeta, oldVal, oldObj != nil)...)
 	}
 
-	{ // field ClusterResourceSnapshot.Spec
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *ResourceSnapshotSpec,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call the type's validation function
-			errs = append(errs, Validate_ResourceSnapshotSpec(ctx, op, fldPath, obj, oldObj)...)
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ClusterResourceSnapshot) *ResourceSnapshotSpec {
-				return &oldObj.Spec
-			})
-		errs = append(errs, fn(fldPath.Child("spec"), &obj.Spec, oldVal, oldObj != nil)...)
-	}
+	// field ClusterResourceSnapshot.Spec has no validation
 
 	{ // field ClusterResourceSnapshot.Status
 		fn := func(
@@ -2564,71 +2193,6 @@ func Validate_ClusterSchedulingPolicySnapshot(
 	return errs
 }
 
-// Validate_ClusterScore validates an instance of ClusterScore according
-// to declarative validation rules in the API schema.
-func Validate_ClusterScore(
-	ctx context.Context, op operation.Operation, fldPath *field.Path,
-	obj, oldObj *ClusterScore) (errs field.ErrorList) {
-
-	{ // field ClusterScore.AffinityScore
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *int32,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ClusterScore) *int32 {
-				return oldObj.AffinityScore
-			})
-		errs = append(errs, fn(fldPath.Child("affinityScore"), obj.AffinityScore, oldVal, oldObj != nil)...)
-	}
-
-	{ // field ClusterScore.TopologySpreadScore
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *int32,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ClusterScore) *int32 {
-				return oldObj.TopologySpreadScore
-			})
-		errs = append(errs, fn(fldPath.Child("priorityScore"), obj.TopologySpreadScore, oldVal, oldObj != nil)...)
-	}
-
-	return errs
-}
-
 // Validate_ClusterSelector validates an instance of ClusterSelector according
 // to declarative validation rules in the API schema.
 func Validate_ClusterSelector(
@@ -2680,33 +2244,7 @@ func Validate_ClusterSelectorTerm(
 	ctx context.Context, op operation.Operation, fldPath *field.Path,
 	obj, oldObj *ClusterSelectorTerm) (errs field.ErrorList) {
 
-	{ // field ClusterSelectorTerm.LabelSelector
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.LabelSelector,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ClusterSelectorTerm) *v1.LabelSelector {
-				return oldObj.LabelSelector
-			})
-		errs = append(errs, fn(fldPath.Child("labelSelector"), obj.LabelSelector, oldVal, oldObj != nil)...)
-	}
+	// field ClusterSelectorTerm.LabelSelector has no validation
 
 	{ // field ClusterSelectorTerm.PropertySelector
 		fn := func(
@@ -2910,63 +2448,8 @@ func Validate_ClusterUpdatingStatus(
 	obj, oldObj *ClusterUpdatingStatus) (errs field.ErrorList) {
 
 	// field ClusterUpdatingStatus.ClusterName has no validation
-
-	{ // field ClusterUpdatingStatus.ResourceOverrideSnapshots
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []NamespacedName,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ClusterUpdatingStatus) []NamespacedName {
-				return oldObj.ResourceOverrideSnapshots
-			})
-		errs = append(errs, fn(fldPath.Child("resourceOverrideSnapshots"), obj.ResourceOverrideSnapshots, oldVal, oldObj != nil)...)
-	}
-
-	{ // field ClusterUpdatingStatus.ClusterResourceOverrideSnapshots
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ClusterUpdatingStatus) []string {
-				return oldObj.ClusterResourceOverrideSnapshots
-			})
-		errs = append(errs, fn(fldPath.Child("clusterResourceOverrideSnapshots"), obj.ClusterResourceOverrideSnapshots, oldVal, oldObj != nil)...)
-	}
-
+	// field ClusterUpdatingStatus.ResourceOverrideSnapshots has no validation
+	// field ClusterUpdatingStatus.ClusterResourceOverrideSnapshots has no validation
 	// field ClusterUpdatingStatus.ResourceSnapshotIndex has no validation
 
 	{ // field ClusterUpdatingStatus.ApplyStrategy
@@ -2999,33 +2482,7 @@ func Validate_ClusterUpdatingStatus(
 		errs = append(errs, fn(fldPath.Child("applyStrategy"), obj.ApplyStrategy, oldVal, oldObj != nil)...)
 	}
 
-	{ // field ClusterUpdatingStatus.PreviousResourceSnapshotIndex
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ClusterUpdatingStatus) *string {
-				return oldObj.PreviousResourceSnapshotIndex
-			})
-		errs = append(errs, fn(fldPath.Child("previousResourceSnapshotIndex"), obj.PreviousResourceSnapshotIndex, oldVal, oldObj != nil)...)
-	}
+	// field ClusterUpdatingStatus.PreviousResourceSnapshotIndex has no validation
 
 	{ // field ClusterUpdatingStatus.PreviousApplyType
 		fn := func(
@@ -3087,90 +2544,9 @@ func Validate_ClusterUpdatingStatus(
 		errs = append(errs, fn(fldPath.Child("previousApplyStrategy"), obj.PreviousApplyStrategy, oldVal, oldObj != nil)...)
 	}
 
-	{ // field ClusterUpdatingStatus.PreviousResourceOverrideSnapshots
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []NamespacedName,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ClusterUpdatingStatus) []NamespacedName {
-				return oldObj.PreviousResourceOverrideSnapshots
-			})
-		errs = append(errs, fn(fldPath.Child("previousResourceOverrideSnapshots"), obj.PreviousResourceOverrideSnapshots, oldVal, oldObj != nil)...)
-	}
-
-	{ // field ClusterUpdatingStatus.PreviousClusterResourceOverrideSnapshots
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ClusterUpdatingStatus) []string {
-				return oldObj.PreviousClusterResourceOverrideSnapshots
-			})
-		errs = append(errs, fn(fldPath.Child("previousClusterResourceOverrideSnapshots"), obj.PreviousClusterResourceOverrideSnapshots, oldVal, oldObj != nil)...)
-	}
-
-	{ // field ClusterUpdatingStatus.DiffedObjects
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *int32,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ClusterUpdatingStatus) *int32 {
-				return oldObj.DiffedObjects
-			})
-		errs = append(errs, fn(fldPath.Child("diffedObjects"), obj.DiffedObjects, oldVal, oldObj != nil)...)
-	}
-
+	// field ClusterUpdatingStatus.PreviousResourceOverrideSnapshots has no validation
+	// field ClusterUpdatingStatus.PreviousClusterResourceOverrideSnapshots has no validation
+	// field ClusterUpdatingStatus.DiffedObjects has no validation
 	// field ClusterUpdatingStatus.Message has no validation
 
 	{ // field ClusterUpdatingStatus.Conditions
@@ -3244,46 +2620,6 @@ func Validate_DecisionType(
 	return errs
 }
 
-// Validate_DecisionUser validates an instance of DecisionUser according
-// to declarative validation rules in the API schema.
-func Validate_DecisionUser(
-	ctx context.Context, op operation.Operation, fldPath *field.Path,
-	obj, oldObj *DecisionUser) (errs field.ErrorList) {
-
-	// field DecisionUser.Username has no validation
-	// field DecisionUser.UID has no validation
-
-	{ // field DecisionUser.Groups
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *DecisionUser) []string {
-				return oldObj.Groups
-			})
-		errs = append(errs, fn(fldPath.Child("groups"), obj.Groups, oldVal, oldObj != nil)...)
-	}
-
-	return errs
-}
-
 var symbolsForDeletePropagationPolicy = sets.New(DeletePropagationPolicyAbandon, DeletePropagationPolicyDelete)
 
 // Validate_DeletePropagationPolicy validates an instance of DeletePropagationPolicy according
@@ -3340,75 +2676,6 @@ func Validate_DeleteStrategy(
 	return errs
 }
 
-// Validate_DiffDetails validates an instance of DiffDetails according
-// to declarative validation rules in the API schema.
-func Validate_DiffDetails(
-	ctx context.Context, op operation.Operation, fldPath *field.Path,
-	obj, oldObj *DiffDetails) (errs field.ErrorList) {
-
-	// field DiffDetails.ObservationTime has no validation
-
-	{ // field DiffDetails.ObservedInMemberClusterGeneration
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *int64,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *DiffDetails) *int64 {
-				return oldObj.ObservedInMemberClusterGeneration
-			})
-		errs = append(errs, fn(fldPath.Child("observedInMemberClusterGeneration"), obj.ObservedInMemberClusterGeneration, oldVal, oldObj != nil)...)
-	}
-
-	// field DiffDetails.FirstDiffedObservedTime has no validation
-
-	{ // field DiffDetails.ObservedDiffs
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []PatchDetail,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *DiffDetails) []PatchDetail {
-				return oldObj.ObservedDiffs
-			})
-		errs = append(errs, fn(fldPath.Child("observedDiffs"), obj.ObservedDiffs, oldVal, oldObj != nil)...)
-	}
-
-	return errs
-}
-
 // Validate_DiffedResourcePlacement validates an instance of DiffedResourcePlacement according
 // to declarative validation rules in the API schema.
 func Validate_DiffedResourcePlacement(
@@ -3438,106 +2705,9 @@ func Validate_DiffedResourcePlacement(
 	}
 
 	// field DiffedResourcePlacement.ObservationTime has no validation
-
-	{ // field DiffedResourcePlacement.TargetClusterObservedGeneration
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *int64,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *DiffedResourcePlacement) *int64 {
-				return oldObj.TargetClusterObservedGeneration
-			})
-		errs = append(errs, fn(fldPath.Child("targetClusterObservedGeneration"), obj.TargetClusterObservedGeneration, oldVal, oldObj != nil)...)
-	}
-
+	// field DiffedResourcePlacement.TargetClusterObservedGeneration has no validation
 	// field DiffedResourcePlacement.FirstDiffedObservedTime has no validation
-
-	{ // field DiffedResourcePlacement.ObservedDiffs
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []PatchDetail,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *DiffedResourcePlacement) []PatchDetail {
-				return oldObj.ObservedDiffs
-			})
-		errs = append(errs, fn(fldPath.Child("observedDiffs"), obj.ObservedDiffs, oldVal, oldObj != nil)...)
-	}
-
-	return errs
-}
-
-// Validate_DriftDetails validates an instance of DriftDetails according
-// to declarative validation rules in the API schema.
-func Validate_DriftDetails(
-	ctx context.Context, op operation.Operation, fldPath *field.Path,
-	obj, oldObj *DriftDetails) (errs field.ErrorList) {
-
-	// field DriftDetails.ObservationTime has no validation
-	// field DriftDetails.ObservedInMemberClusterGeneration has no validation
-	// field DriftDetails.FirstDriftedObservedTime has no validation
-
-	{ // field DriftDetails.ObservedDrifts
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []PatchDetail,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *DriftDetails) []PatchDetail {
-				return oldObj.ObservedDrifts
-			})
-		errs = append(errs, fn(fldPath.Child("observedDrifts"), obj.ObservedDrifts, oldVal, oldObj != nil)...)
-	}
-
+	// field DiffedResourcePlacement.ObservedDiffs has no validation
 	return errs
 }
 
@@ -3572,35 +2742,7 @@ func Validate_DriftedResourcePlacement(
 	// field DriftedResourcePlacement.ObservationTime has no validation
 	// field DriftedResourcePlacement.TargetClusterObservedGeneration has no validation
 	// field DriftedResourcePlacement.FirstDriftedObservedTime has no validation
-
-	{ // field DriftedResourcePlacement.ObservedDrifts
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []PatchDetail,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *DriftedResourcePlacement) []PatchDetail {
-				return oldObj.ObservedDrifts
-			})
-		errs = append(errs, fn(fldPath.Child("observedDrifts"), obj.ObservedDrifts, oldVal, oldObj != nil)...)
-	}
-
+	// field DriftedResourcePlacement.ObservedDrifts has no validation
 	return errs
 }
 
@@ -3738,34 +2880,7 @@ func Validate_FailurePolicy(
 	obj, oldObj *FailurePolicy) (errs field.ErrorList) {
 
 	// field FailurePolicy.ClusterTimeout has no validation
-
-	{ // field FailurePolicy.MaxFailures
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *intstr.IntOrString,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *FailurePolicy) *intstr.IntOrString {
-				return oldObj.MaxFailures
-			})
-		errs = append(errs, fn(fldPath.Child("maxFailures"), obj.MaxFailures, oldVal, oldObj != nil)...)
-	}
+	// field FailurePolicy.MaxFailures has no validation
 
 	{ // field FailurePolicy.OnFailure
 		fn := func(
@@ -3946,8 +3061,6 @@ func Validate_ManifestCondition(
 			if earlyReturn {
 				return // do not proceed
 			}
-			// call the type's validation function
-			errs = append(errs, Validate_DriftDetails(ctx, op, fldPath, obj, oldObj)...)
 			return
 		}
 		oldVal := safe.Field(oldObj,
@@ -3976,8 +3089,6 @@ func Validate_ManifestCondition(
 			if earlyReturn {
 				return // do not proceed
 			}
-			// call the type's validation function
-			errs = append(errs, Validate_DiffDetails(ctx, op, fldPath, obj, oldObj)...)
 			return
 		}
 		oldVal := safe.Field(oldObj,
@@ -3987,34 +3098,7 @@ func Validate_ManifestCondition(
 		errs = append(errs, fn(fldPath.Child("diffDetails"), obj.DiffDetails, oldVal, oldObj != nil)...)
 	}
 
-	{ // field ManifestCondition.BackReportedStatus
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *BackReportedStatus,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ManifestCondition) *BackReportedStatus {
-				return oldObj.BackReportedStatus
-			})
-		errs = append(errs, fn(fldPath.Child("backReportedStatus"), obj.BackReportedStatus, oldVal, oldObj != nil)...)
-	}
-
+	// field ManifestCondition.BackReportedStatus has no validation
 	return errs
 }
 
@@ -4209,62 +3293,8 @@ func Validate_PerClusterPlacementStatus(
 
 	// field PerClusterPlacementStatus.ClusterName has no validation
 	// field PerClusterPlacementStatus.ObservedResourceIndex has no validation
-
-	{ // field PerClusterPlacementStatus.ApplicableResourceOverrides
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []NamespacedName,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *PerClusterPlacementStatus) []NamespacedName {
-				return oldObj.ApplicableResourceOverrides
-			})
-		errs = append(errs, fn(fldPath.Child("applicableResourceOverrides"), obj.ApplicableResourceOverrides, oldVal, oldObj != nil)...)
-	}
-
-	{ // field PerClusterPlacementStatus.ApplicableClusterResourceOverrides
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *PerClusterPlacementStatus) []string {
-				return oldObj.ApplicableClusterResourceOverrides
-			})
-		errs = append(errs, fn(fldPath.Child("applicableClusterResourceOverrides"), obj.ApplicableClusterResourceOverrides, oldVal, oldObj != nil)...)
-	}
+	// field PerClusterPlacementStatus.ApplicableResourceOverrides has no validation
+	// field PerClusterPlacementStatus.ApplicableClusterResourceOverrides has no validation
 
 	{ // field PerClusterPlacementStatus.FailedPlacements
 		fn := func(
@@ -4404,71 +3434,6 @@ func Validate_PerClusterPlacementStatus(
 				return oldObj.Conditions
 			})
 		errs = append(errs, fn(fldPath.Child("conditions"), obj.Conditions, oldVal, oldObj != nil)...)
-	}
-
-	return errs
-}
-
-// Validate_PlacementDisruptionBudgetSpec validates an instance of PlacementDisruptionBudgetSpec according
-// to declarative validation rules in the API schema.
-func Validate_PlacementDisruptionBudgetSpec(
-	ctx context.Context, op operation.Operation, fldPath *field.Path,
-	obj, oldObj *PlacementDisruptionBudgetSpec) (errs field.ErrorList) {
-
-	{ // field PlacementDisruptionBudgetSpec.MaxUnavailable
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *intstr.IntOrString,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *PlacementDisruptionBudgetSpec) *intstr.IntOrString {
-				return oldObj.MaxUnavailable
-			})
-		errs = append(errs, fn(fldPath.Child("maxUnavailable"), obj.MaxUnavailable, oldVal, oldObj != nil)...)
-	}
-
-	{ // field PlacementDisruptionBudgetSpec.MinAvailable
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *intstr.IntOrString,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *PlacementDisruptionBudgetSpec) *intstr.IntOrString {
-				return oldObj.MinAvailable
-			})
-		errs = append(errs, fn(fldPath.Child("minAvailable"), obj.MinAvailable, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -4881,41 +3846,6 @@ func Validate_PlacementPrune(
 	return errs
 }
 
-// Validate_PlacementPruneRecord validates an instance of PlacementPruneRecord according
-// to declarative validation rules in the API schema.
-func Validate_PlacementPruneRecord(
-	ctx context.Context, op operation.Operation, fldPath *field.Path,
-	obj, oldObj *PlacementPruneRecord) (errs field.ErrorList) {
-
-	// field PlacementPruneRecord.ResourceSnapshotName has no validation
-	// field PlacementPruneRecord.Reason has no validation
-
-	{ // field PlacementPruneRecord.User
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *DecisionUser,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call the type's validation function
-			errs = append(errs, Validate_DecisionUser(ctx, op, fldPath, obj, oldObj)...)
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *PlacementPruneRecord) *DecisionUser {
-				return &oldObj.User
-			})
-		errs = append(errs, fn(fldPath.Child("user"), &obj.User, oldVal, oldObj != nil)...)
-	}
-
-	// field PlacementPruneRecord.Time has no validation
-	return errs
-}
-
 // Validate_PlacementPruneSpec validates an instance of PlacementPruneSpec according
 // to declarative validation rules in the API schema.
 func Validate_PlacementPruneSpec(
@@ -5014,8 +3944,6 @@ func Validate_PlacementPruneStatus(
 			if earlyReturn {
 				return // do not proceed
 			}
-			// call the type's validation function
-			errs = append(errs, Validate_DecisionUser(ctx, op, fldPath, obj, oldObj)...)
 			return
 		}
 		oldVal := safe.Field(oldObj,
@@ -5025,34 +3953,7 @@ func Validate_PlacementPruneStatus(
 		errs = append(errs, fn(fldPath.Child("user"), obj.User, oldVal, oldObj != nil)...)
 	}
 
-	{ // field PlacementPruneStatus.Time
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.Time,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *PlacementPruneStatus) *v1.Time {
-				return oldObj.Time
-			})
-		errs = append(errs, fn(fldPath.Child("time"), obj.Time, oldVal, oldObj != nil)...)
-	}
-
+	// field PlacementPruneStatus.Time has no validation
 	return errs
 }
 
@@ -5385,8 +4286,6 @@ func Validate_PlacementStatus(
 			if earlyReturn {
 				return // do not proceed
 			}
-			// call the type's validation function
-			errs = append(errs, Validate_PlacementPruneRecord(ctx, op, fldPath, obj, oldObj)...)
 			return
 		}
 		oldVal := safe.Field(oldObj,
@@ -6005,63 +4904,8 @@ func Validate_ResourceBindingSpec(
 
 	// field ResourceBindingSpec.State has no validation
 	// field ResourceBindingSpec.ResourceSnapshotName has no validation
-
-	{ // field ResourceBindingSpec.ResourceOverrideSnapshots
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []NamespacedName,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ResourceBindingSpec) []NamespacedName {
-				return oldObj.ResourceOverrideSnapshots
-			})
-		errs = append(errs, fn(fldPath.Child("resourceOverrideSnapshots"), obj.ResourceOverrideSnapshots, oldVal, oldObj != nil)...)
-	}
-
-	{ // field ResourceBindingSpec.ClusterResourceOverrideSnapshots
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ResourceBindingSpec) []string {
-				return oldObj.ClusterResourceOverrideSnapshots
-			})
-		errs = append(errs, fn(fldPath.Child("clusterResourceOverrideSnapshots"), obj.ClusterResourceOverrideSnapshots, oldVal, oldObj != nil)...)
-	}
-
+	// field ResourceBindingSpec.ResourceOverrideSnapshots has no validation
+	// field ResourceBindingSpec.ClusterResourceOverrideSnapshots has no validation
 	// field ResourceBindingSpec.SchedulingPolicySnapshotName has no validation
 	// field ResourceBindingSpec.TargetCluster has no validation
 
@@ -6335,34 +5179,7 @@ func Validate_ResourceEnvelope(
 		errs = append(errs, fn(fldPath.Child("metadata"), &obj.ObjectMeta, oldVal, oldObj != nil)...)
 	}
 
-	{ // field ResourceEnvelope.Data
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj map[string]runtime.RawExtension,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalMap(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ResourceEnvelope) map[string]runtime.RawExtension {
-				return oldObj.Data
-			})
-		errs = append(errs, fn(fldPath.Child("data"), obj.Data, oldVal, oldObj != nil)...)
-	}
-
+	// field ResourceEnvelope.Data has no validation
 	return errs
 }
 
@@ -6916,34 +5733,7 @@ func Validate_ResourceSelectorTerm(
 	}
 
 	// field ResourceSelectorTerm.Name has no validation
-
-	{ // field ResourceSelectorTerm.LabelSelector
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.LabelSelector,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ResourceSelectorTerm) *v1.LabelSelector {
-				return oldObj.LabelSelector
-			})
-		errs = append(errs, fn(fldPath.Child("labelSelector"), obj.LabelSelector, oldVal, oldObj != nil)...)
-	}
+	// field ResourceSelectorTerm.LabelSelector has no validation
 
 	{ // field ResourceSelectorTerm.SelectionScope
 		fn := func(
@@ -7010,27 +5800,7 @@ func Validate_ResourceSnapshot(
 		errs = append(errs, fn(fldPath.Child("metadata"), &obj.ObjectMeta, oldVal, oldObj != nil)...)
 	}
 
-	{ // field ResourceSnapshot.Spec
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *ResourceSnapshotSpec,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call the type's validation function
-			errs = append(errs, Validate_ResourceSnapshotSpec(ctx, op, fldPath, obj, oldObj)...)
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ResourceSnapshot) *ResourceSnapshotSpec {
-				return &oldObj.Spec
-			})
-		errs = append(errs, fn(fldPath.Child("spec"), &obj.Spec, oldVal, oldObj != nil)...)
-	}
+	// field ResourceSnapshot.Spec has no validation
 
 	{ // field ResourceSnapshot.Status
 		fn := func(
@@ -7052,43 +5822,6 @@ func Validate_ResourceSnapshot(
 				return &oldObj.Status
 			})
 		errs = append(errs, fn(fldPath.Child("status"), &obj.Status, oldVal, oldObj != nil)...)
-	}
-
-	return errs
-}
-
-// Validate_ResourceSnapshotSpec validates an instance of ResourceSnapshotSpec according
-// to declarative validation rules in the API schema.
-func Validate_ResourceSnapshotSpec(
-	ctx context.Context, op operation.Operation, fldPath *field.Path,
-	obj, oldObj *ResourceSnapshotSpec) (errs field.ErrorList) {
-
-	{ // field ResourceSnapshotSpec.SelectedResources
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []ResourceContent,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ResourceSnapshotSpec) []ResourceContent {
-				return oldObj.SelectedResources
-			})
-		errs = append(errs, fn(fldPath.Child("selectedResources"), obj.SelectedResources, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -7147,61 +5880,8 @@ func Validate_RollingUpdateConfig(
 	ctx context.Context, op operation.Operation, fldPath *field.Path,
 	obj, oldObj *RollingUpdateConfig) (errs field.ErrorList) {
 
-	{ // field RollingUpdateConfig.MaxUnavailable
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *intstr.IntOrString,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *RollingUpdateConfig) *intstr.IntOrString {
-				return oldObj.MaxUnavailable
-			})
-		errs = append(errs, fn(fldPath.Child("maxUnavailable"), obj.MaxUnavailable, oldVal, oldObj != nil)...)
-	}
-
-	{ // field RollingUpdateConfig.MaxSurge
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *intstr.IntOrString,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *RollingUpdateConfig) *intstr.IntOrString {
-				return oldObj.MaxSurge
-			})
-		errs = append(errs, fn(fldPath.Child("maxSurge"), obj.MaxSurge, oldVal, oldObj != nil)...)
-	}
+	// field RollingUpdateConfig.MaxUnavailable has no validation
+	// field RollingUpdateConfig.MaxSurge has no validation
 
 	{ // field RollingUpdateConfig.UnavailablePeriodSeconds
 		fn := func(
@@ -7671,89 +6351,9 @@ func Validate_StageConfig(
 		errs = append(errs, fn(fldPath.Child("name"), &obj.Name, oldVal, oldObj != nil)...)
 	}
 
-	{ // field StageConfig.LabelSelector
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.LabelSelector,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *StageConfig) *v1.LabelSelector {
-				return oldObj.LabelSelector
-			})
-		errs = append(errs, fn(fldPath.Child("labelSelector"), obj.LabelSelector, oldVal, oldObj != nil)...)
-	}
-
-	{ // field StageConfig.SortingLabelKey
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *StageConfig) *string {
-				return oldObj.SortingLabelKey
-			})
-		errs = append(errs, fn(fldPath.Child("sortingLabelKey"), obj.SortingLabelKey, oldVal, oldObj != nil)...)
-	}
-
-	{ // field StageConfig.MaxConcurrency
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *intstr.IntOrString,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *StageConfig) *intstr.IntOrString {
-				return oldObj.MaxConcurrency
-			})
-		errs = append(errs, fn(fldPath.Child("maxConcurrency"), obj.MaxConcurrency, oldVal, oldObj != nil)...)
-	}
+	// field StageConfig.LabelSelector has no validation
+	// field StageConfig.SortingLabelKey has no validation
+	// field StageConfig.MaxConcurrency has no validation
 
 	{ // field StageConfig.BeforeStageTasks
 		fn := func(
@@ -7972,33 +6572,7 @@ func Validate_StageTask(
 		errs = append(errs, fn(fldPath.Child("type"), &obj.Type, oldVal, oldObj != nil)...)
 	}
 
-	{ // field StageTask.WaitTime
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.Duration,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *StageTask) *v1.Duration {
-				return oldObj.WaitTime
-			})
-		errs = append(errs, fn(fldPath.Child("waitTime"), obj.WaitTime, oldVal, oldObj != nil)...)
-	}
+	// field StageTask.WaitTime has no validation
 
 	{ // field StageTask.Approval
 		fn := func(
@@ -8232,89 +6806,9 @@ func Validate_StageUpdatingStatus(
 		errs = append(errs, fn(fldPath.Child("afterStageTaskStatus"), obj.AfterStageTaskStatus, oldVal, oldObj != nil)...)
 	}
 
-	{ // field StageUpdatingStatus.StartTime
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.Time,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *StageUpdatingStatus) *v1.Time {
-				return oldObj.StartTime
-			})
-		errs = append(errs, fn(fldPath.Child("startTime"), obj.StartTime, oldVal, oldObj != nil)...)
-	}
-
-	{ // field StageUpdatingStatus.UpdatedTime
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.MicroTime,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *StageUpdatingStatus) *v1.MicroTime {
-				return oldObj.UpdatedTime
-			})
-		errs = append(errs, fn(fldPath.Child("updatedTime"), obj.UpdatedTime, oldVal, oldObj != nil)...)
-	}
-
-	{ // field StageUpdatingStatus.EndTime
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.Time,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *StageUpdatingStatus) *v1.Time {
-				return oldObj.EndTime
-			})
-		errs = append(errs, fn(fldPath.Child("endTime"), obj.EndTime, oldVal, oldObj != nil)...)
-	}
+	// field StageUpdatingStatus.StartTime has no validation
+	// field StageUpdatingStatus.UpdatedTime has no validation
+	// field StageUpdatingStatus.EndTime has no validation
 
 	{ // field StageUpdatingStatus.Conditions
 		fn := func(
@@ -8799,34 +7293,7 @@ func Validate_UpdateRunHistoryEntry(
 
 	// field UpdateRunHistoryEntry.User has no validation
 	// field UpdateRunHistoryEntry.Stage has no validation
-
-	{ // field UpdateRunHistoryEntry.Clusters
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *UpdateRunHistoryEntry) []string {
-				return oldObj.Clusters
-			})
-		errs = append(errs, fn(fldPath.Child("clusters"), obj.Clusters, oldVal, oldObj != nil)...)
-	}
+	// field UpdateRunHistoryEntry.Clusters has no validation
 
 	{ // field UpdateRunHistoryEntry.Task
 		fn := func(
@@ -8915,28 +7382,7 @@ func Validate_UpdateRunOperation(
 		errs = append(errs, fn(fldPath.Child("spec"), &obj.Spec, oldVal, oldObj != nil)...)
 	}
 
-	{ // field UpdateRunOperation.Status
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *UpdateRunOperationStatus,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call the type's validation function
-			errs = append(errs, Validate_UpdateRunOperationStatus(ctx, op, fldPath, obj, oldObj)...)
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *UpdateRunOperation) *UpdateRunOperationStatus {
-				return &oldObj.Status
-			})
-		errs = append(errs, fn(fldPath.Child("status"), &obj.Status, oldVal, oldObj != nil)...)
-	}
-
+	// field UpdateRunOperation.Status has no validation
 	return errs
 }
 
@@ -9042,47 +7488,6 @@ func Validate_UpdateRunOperationSpec(
 		errs = append(errs, fn(fldPath.Child("task"), &obj.Task, oldVal, oldObj != nil)...)
 	}
 
-	return errs
-}
-
-// Validate_UpdateRunOperationStatus validates an instance of UpdateRunOperationStatus according
-// to declarative validation rules in the API schema.
-func Validate_UpdateRunOperationStatus(
-	ctx context.Context, op operation.Operation, fldPath *field.Path,
-	obj, oldObj *UpdateRunOperationStatus) (errs field.ErrorList) {
-
-	// field UpdateRunOperationStatus.Number has no validation
-	// field UpdateRunOperationStatus.User has no validation
-
-	{ // field UpdateRunOperationStatus.Time
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.Time,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *UpdateRunOperationStatus) *v1.Time {
-				return oldObj.Time
-			})
-		errs = append(errs, fn(fldPath.Child("time"), obj.Time, oldVal, oldObj != nil)...)
-	}
-
-	// field UpdateRunOperationStatus.Done has no validation
 	return errs
 }
 
@@ -9276,8 +7681,6 @@ func Validate_UpdateRunStatus(
 			if earlyReturn {
 				return // do not proceed
 			}
-			// call the type's validation function
-			errs = append(errs, Validate_DecisionUser(ctx, op, fldPath, obj, oldObj)...)
 			return
 		}
 		oldVal := safe.Field(oldObj,
@@ -9413,62 +7816,8 @@ func Validate_UpdateRunStatus(
 		errs = append(errs, fn(fldPath.Child("deletionStageStatus"), obj.DeletionStageStatus, oldVal, oldObj != nil)...)
 	}
 
-	{ // field UpdateRunStatus.Policies
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []GoverningPolicy,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *UpdateRunStatus) []GoverningPolicy {
-				return oldObj.Policies
-			})
-		errs = append(errs, fn(fldPath.Child("policies"), obj.Policies, oldVal, oldObj != nil)...)
-	}
-
-	{ // field UpdateRunStatus.InitializationStartTime
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.Time,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *UpdateRunStatus) *v1.Time {
-				return oldObj.InitializationStartTime
-			})
-		errs = append(errs, fn(fldPath.Child("initializationStartTime"), obj.InitializationStartTime, oldVal, oldObj != nil)...)
-	}
-
+	// field UpdateRunStatus.Policies has no validation
+	// field UpdateRunStatus.InitializationStartTime has no validation
 	// field UpdateRunStatus.PlacementUID has no validation
 
 	{ // field UpdateRunStatus.Turn
@@ -9502,63 +7851,8 @@ func Validate_UpdateRunStatus(
 	}
 
 	// field UpdateRunStatus.Outcome has no validation
-
-	{ // field UpdateRunStatus.EndTime
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.Time,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *UpdateRunStatus) *v1.Time {
-				return oldObj.EndTime
-			})
-		errs = append(errs, fn(fldPath.Child("endTime"), obj.EndTime, oldVal, oldObj != nil)...)
-	}
-
-	{ // field UpdateRunStatus.RolledBackBy
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *UpdateRunReference,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *UpdateRunStatus) *UpdateRunReference {
-				return oldObj.RolledBackBy
-			})
-		errs = append(errs, fn(fldPath.Child("rolledBackBy"), obj.RolledBackBy, oldVal, oldObj != nil)...)
-	}
-
+	// field UpdateRunStatus.EndTime has no validation
+	// field UpdateRunStatus.RolledBackBy has no validation
 	// field UpdateRunStatus.RollbackOfUID has no validation
 
 	{ // field UpdateRunStatus.History
@@ -9880,27 +8174,7 @@ func Validate_WorkSpec(
 	ctx context.Context, op operation.Operation, fldPath *field.Path,
 	obj, oldObj *WorkSpec) (errs field.ErrorList) {
 
-	{ // field WorkSpec.Workload
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *WorkloadTemplate,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call the type's validation function
-			errs = append(errs, Validate_WorkloadTemplate(ctx, op, fldPath, obj, oldObj)...)
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *WorkSpec) *WorkloadTemplate {
-				return &oldObj.Workload
-			})
-		errs = append(errs, fn(fldPath.Child("workload"), &obj.Workload, oldVal, oldObj != nil)...)
-	}
+	// field WorkSpec.Workload has no validation
 
 	{ // field WorkSpec.ApplyStrategy
 		fn := func(
@@ -10067,70 +8341,6 @@ func Validate_WorkStatus(
 		errs = append(errs, fn(fldPath.Child("leftObjects"), obj.LeftObjects, oldVal, oldObj != nil)...)
 	}
 
-	{ // field WorkStatus.LeftGeneration
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *int64,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *WorkStatus) *int64 {
-				return &oldObj.LeftGeneration
-			})
-		errs = append(errs, fn(fldPath.Child("leftGeneration"), &obj.LeftGeneration, oldVal, oldObj != nil)...)
-	}
-
-	return errs
-}
-
-// Validate_WorkloadTemplate validates an instance of WorkloadTemplate according
-// to declarative validation rules in the API schema.
-func Validate_WorkloadTemplate(
-	ctx context.Context, op operation.Operation, fldPath *field.Path,
-	obj, oldObj *WorkloadTemplate) (errs field.ErrorList) {
-
-	{ // field WorkloadTemplate.Manifests
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []Manifest,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *WorkloadTemplate) []Manifest {
-				return oldObj.Manifests
-			})
-		errs = append(errs, fn(fldPath.Child("manifests"), obj.Manifests, oldVal, oldObj != nil)...)
-	}
-
+	// field WorkStatus.LeftGeneration has no validation
 	return errs
 }

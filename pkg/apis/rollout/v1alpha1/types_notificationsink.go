@@ -112,7 +112,6 @@ type NotificationSinkSpec struct {
 
 	// caBundle has the certificates, in PEM, by which the endpoint is verified. Not set takes those of the system. At most 64 KiB.
 	// +optional
-	// +k8s:optional
 	CABundle []byte `json:"caBundle,omitempty"`
 
 	// types are the notifications that are sent, such as run.succeeded, or run.* for all of runs. Empty means all but cluster.*. At most 32.
@@ -159,7 +158,6 @@ type NotificationSinkStatus struct {
 
 	// handledBefore is the time before which everything in the histories is handled, except of the runs in runs.
 	// +optional
-	// +k8s:optional
 	HandledBefore *metav1.Time `json:"handledBefore,omitempty"`
 
 	// runs are how far the sink is with the runs that are not over, or for which something waits to be sent. At most 1000.
@@ -196,6 +194,5 @@ type NotificationCursor struct {
 
 	// failingSince is when the next entry was first tried in vain.
 	// +optional
-	// +k8s:optional
 	FailingSince *metav1.Time `json:"failingSince,omitempty"`
 }

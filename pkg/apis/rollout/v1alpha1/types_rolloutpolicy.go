@@ -83,19 +83,16 @@ type RolloutPolicyList struct {
 type PolicyMatch struct {
 	// clusterScoped reports whether the policy binds ClusterStagedUpdateRuns and ClusterResourcePlacements. It defaults to true.
 	// +optional
-	// +k8s:optional
 	ClusterScoped *bool `json:"clusterScoped,omitempty"`
 
 	// namespaceSelector picks the namespaces whose StagedUpdateRuns and ResourcePlacements the policy binds, by the labels of the
 	// Namespace on the hub. Absent picks none, empty picks all.
 	// +optional
-	// +k8s:optional
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
 
 	// placementSelector picks among the cluster-scoped placements by their labels. Absent picks all. It says nothing of placements in
 	// namespaces, since teams write the labels of their own placements.
 	// +optional
-	// +k8s:optional
 	PlacementSelector *metav1.LabelSelector `json:"placementSelector,omitempty"`
 }
 
@@ -133,7 +130,6 @@ type RolloutPolicySpec struct {
 
 	// clusters picks the member clusters that the policy protects, by their labels. Absent or empty picks all.
 	// +optional
-	// +k8s:optional
 	Clusters *metav1.LabelSelector `json:"clusters,omitempty"`
 
 	// rules are what the policy demands. A rollout must meet all that are given, and those of all other policies.
@@ -167,7 +163,6 @@ type PolicyRules struct {
 	// protected clusters, rounded down and at least 1. maxConcurrency of the stage and maxFailures of this one and of those before it together
 	// must not be more: a failed cluster makes room for another one.
 	// +optional
-	// +k8s:optional
 	MaxConcurrency *intstr.IntOrString `json:"maxConcurrency,omitempty"`
 
 	// maxStageClusters is the largest number of protected clusters in one stage, at least 1.
@@ -222,12 +217,10 @@ type ApprovalRule struct {
 
 	// allowRequester reports whether the approval may be by the user who created the run. It defaults to true.
 	// +optional
-	// +k8s:optional
 	AllowRequester *bool `json:"allowRequester,omitempty"`
 
 	// maxExpiresAfter is the longest time in which the stage may take the approval, such as 72h. Not set means for ever.
 	// +optional
-	// +k8s:optional
 	MaxExpiresAfter *metav1.Duration `json:"maxExpiresAfter,omitempty"`
 }
 
@@ -249,12 +242,10 @@ type SoakRule struct {
 type FailurePolicyRule struct {
 	// maxClusterTimeout is the longest clusterTimeout, such as 30m. Not set means any.
 	// +optional
-	// +k8s:optional
 	MaxClusterTimeout *metav1.Duration `json:"maxClusterTimeout,omitempty"`
 
 	// maxFailures is the largest maxFailures: a number, or a percentage from 0% to 100% of the stage's protected clusters. Not set means any.
 	// +optional
-	// +k8s:optional
 	MaxFailures *intstr.IntOrString `json:"maxFailures,omitempty"`
 
 	// onFailure are the actions of which the stage must have one. Empty means any.

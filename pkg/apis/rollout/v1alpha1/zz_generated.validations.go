@@ -20,7 +20,6 @@ import (
 	validate "k8s.io/apimachinery/pkg/api/validate"
 	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	runtime "k8s.io/apimachinery/pkg/runtime"
-	intstr "k8s.io/apimachinery/pkg/util/intstr"
 	sets "k8s.io/apimachinery/pkg/util/sets"
 	field "k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -203,62 +202,8 @@ func Validate_ApprovalRule(
 		errs = append(errs, fn(fldPath.Child("groups"), obj.Groups, oldVal, oldObj != nil)...)
 	}
 
-	{ // field ApprovalRule.AllowRequester
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *bool,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ApprovalRule) *bool {
-				return oldObj.AllowRequester
-			})
-		errs = append(errs, fn(fldPath.Child("allowRequester"), obj.AllowRequester, oldVal, oldObj != nil)...)
-	}
-
-	{ // field ApprovalRule.MaxExpiresAfter
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.Duration,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ApprovalRule) *v1.Duration {
-				return oldObj.MaxExpiresAfter
-			})
-		errs = append(errs, fn(fldPath.Child("maxExpiresAfter"), obj.MaxExpiresAfter, oldVal, oldObj != nil)...)
-	}
-
+	// field ApprovalRule.AllowRequester has no validation
+	// field ApprovalRule.MaxExpiresAfter has no validation
 	return errs
 }
 
@@ -345,61 +290,8 @@ func Validate_FailurePolicyRule(
 	ctx context.Context, op operation.Operation, fldPath *field.Path,
 	obj, oldObj *FailurePolicyRule) (errs field.ErrorList) {
 
-	{ // field FailurePolicyRule.MaxClusterTimeout
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.Duration,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *FailurePolicyRule) *v1.Duration {
-				return oldObj.MaxClusterTimeout
-			})
-		errs = append(errs, fn(fldPath.Child("maxClusterTimeout"), obj.MaxClusterTimeout, oldVal, oldObj != nil)...)
-	}
-
-	{ // field FailurePolicyRule.MaxFailures
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *intstr.IntOrString,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *FailurePolicyRule) *intstr.IntOrString {
-				return oldObj.MaxFailures
-			})
-		errs = append(errs, fn(fldPath.Child("maxFailures"), obj.MaxFailures, oldVal, oldObj != nil)...)
-	}
+	// field FailurePolicyRule.MaxClusterTimeout has no validation
+	// field FailurePolicyRule.MaxFailures has no validation
 
 	{ // field FailurePolicyRule.OnFailure
 		fn := func(
@@ -479,46 +371,6 @@ func Validate_NotificationAuth(
 				return oldObj.BearerTokenSecret
 			})
 		errs = append(errs, fn(fldPath.Child("bearerTokenSecret"), obj.BearerTokenSecret, oldVal, oldObj != nil)...)
-	}
-
-	return errs
-}
-
-// Validate_NotificationCursor validates an instance of NotificationCursor according
-// to declarative validation rules in the API schema.
-func Validate_NotificationCursor(
-	ctx context.Context, op operation.Operation, fldPath *field.Path,
-	obj, oldObj *NotificationCursor) (errs field.ErrorList) {
-
-	// field NotificationCursor.UID has no validation
-	// field NotificationCursor.Number has no validation
-
-	{ // field NotificationCursor.FailingSince
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.Time,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *NotificationCursor) *v1.Time {
-				return oldObj.FailingSince
-			})
-		errs = append(errs, fn(fldPath.Child("failingSince"), obj.FailingSince, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -775,33 +627,7 @@ func Validate_NotificationSinkSpec(
 		errs = append(errs, fn(fldPath.Child("auth"), obj.Auth, oldVal, oldObj != nil)...)
 	}
 
-	{ // field NotificationSinkSpec.CABundle
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj []byte,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *NotificationSinkSpec) []byte {
-				return oldObj.CABundle
-			})
-		errs = append(errs, fn(fldPath.Child("caBundle"), obj.CABundle, oldVal, oldObj != nil)...)
-	}
+	// field NotificationSinkSpec.CABundle has no validation
 
 	{ // field NotificationSinkSpec.Types
 		fn := func(
@@ -858,8 +684,6 @@ func Validate_NotificationSinkSpec(
 			if earlyReturn {
 				return // do not proceed
 			}
-			// call the type's validation function
-			errs = append(errs, Validate_PolicyMatch(ctx, op, fldPath, obj, oldObj)...)
 			return
 		}
 		oldVal := safe.Field(oldObj,
@@ -884,34 +708,7 @@ func Validate_NotificationSinkStatus(
 	// field NotificationSinkStatus.Failed has no validation
 	// field NotificationSinkStatus.Pending has no validation
 	// field NotificationSinkStatus.LastError has no validation
-
-	{ // field NotificationSinkStatus.HandledBefore
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.Time,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *NotificationSinkStatus) *v1.Time {
-				return oldObj.HandledBefore
-			})
-		errs = append(errs, fn(fldPath.Child("handledBefore"), obj.HandledBefore, oldVal, oldObj != nil)...)
-	}
+	// field NotificationSinkStatus.HandledBefore has no validation
 
 	{ // field NotificationSinkStatus.Runs
 		fn := func(
@@ -939,11 +736,6 @@ func Validate_NotificationSinkStatus(
 			// lists with map semantics require unique keys
 			if e := validate.ValSliceUnique(ctx, op, fldPath, obj, oldObj,
 				func(a *NotificationCursor, b *NotificationCursor) bool { return a.UID == b.UID }); len(e) != 0 {
-				errs = append(errs, e...)
-			}
-			// iterate the list and call the type's validation function
-			if e := validate.EachValSliceVal(ctx, op, fldPath, obj, oldObj,
-				func(a *NotificationCursor, b *NotificationCursor) bool { return a.UID == b.UID }, validate.SemanticDeepEqual, Validate_NotificationCursor); len(e) != 0 {
 				errs = append(errs, e...)
 			}
 			return
@@ -1006,99 +798,6 @@ func Validate_PolicyEnforcement(
 
 	if e := validate.Enum(ctx, op, fldPath, obj, oldObj, symbolsForPolicyEnforcement, nil); len(e) != 0 {
 		errs = append(errs, e...)
-	}
-
-	return errs
-}
-
-// Validate_PolicyMatch validates an instance of PolicyMatch according
-// to declarative validation rules in the API schema.
-func Validate_PolicyMatch(
-	ctx context.Context, op operation.Operation, fldPath *field.Path,
-	obj, oldObj *PolicyMatch) (errs field.ErrorList) {
-
-	{ // field PolicyMatch.ClusterScoped
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *bool,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *PolicyMatch) *bool {
-				return oldObj.ClusterScoped
-			})
-		errs = append(errs, fn(fldPath.Child("clusterScoped"), obj.ClusterScoped, oldVal, oldObj != nil)...)
-	}
-
-	{ // field PolicyMatch.NamespaceSelector
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.LabelSelector,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *PolicyMatch) *v1.LabelSelector {
-				return oldObj.NamespaceSelector
-			})
-		errs = append(errs, fn(fldPath.Child("namespaceSelector"), obj.NamespaceSelector, oldVal, oldObj != nil)...)
-	}
-
-	{ // field PolicyMatch.PlacementSelector
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.LabelSelector,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *PolicyMatch) *v1.LabelSelector {
-				return oldObj.PlacementSelector
-			})
-		errs = append(errs, fn(fldPath.Child("placementSelector"), obj.PlacementSelector, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -1173,33 +872,7 @@ func Validate_PolicyRules(
 		errs = append(errs, fn(fldPath.Child("soak"), obj.Soak, oldVal, oldObj != nil)...)
 	}
 
-	{ // field PolicyRules.MaxConcurrency
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *intstr.IntOrString,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *PolicyRules) *intstr.IntOrString {
-				return oldObj.MaxConcurrency
-			})
-		errs = append(errs, fn(fldPath.Child("maxConcurrency"), obj.MaxConcurrency, oldVal, oldObj != nil)...)
-	}
+	// field PolicyRules.MaxConcurrency has no validation
 
 	{ // field PolicyRules.MaxStageClusters
 		fn := func(
@@ -1367,8 +1040,6 @@ func Validate_RolloutPolicySpec(
 			if earlyReturn {
 				return // do not proceed
 			}
-			// call the type's validation function
-			errs = append(errs, Validate_PolicyMatch(ctx, op, fldPath, obj, oldObj)...)
 			return
 		}
 		oldVal := safe.Field(oldObj,
@@ -1441,33 +1112,7 @@ func Validate_RolloutPolicySpec(
 		errs = append(errs, fn(fldPath.Child("enforcement"), &obj.Enforcement, oldVal, oldObj != nil)...)
 	}
 
-	{ // field RolloutPolicySpec.Clusters
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *v1.LabelSelector,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if equality.Semantic.DeepEqual(obj, oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *RolloutPolicySpec) *v1.LabelSelector {
-				return oldObj.Clusters
-			})
-		errs = append(errs, fn(fldPath.Child("clusters"), obj.Clusters, oldVal, oldObj != nil)...)
-	}
+	// field RolloutPolicySpec.Clusters has no validation
 
 	{ // field RolloutPolicySpec.Rules
 		fn := func(
