@@ -40,6 +40,7 @@ func (s *Server) Client() *kubernetes.Client {
 	c := v3client.New(s.etcd.Server)
 	kv := v3rpc.NewQuotaKVServer(s.etcd.Server)
 	c.KV = clientv3.NewKVFromKVClient(&calls{KVClient: adapter.KvServerToKvClient(kv), kv: kv, member: s}, c)
+	c.Watcher = newWatcher(v3rpc.NewWatchServer(s.etcd.Server))
 	s.direct.add(c)
 	client := &kubernetes.Client{Client: c}
 	client.Kubernetes = client

@@ -102,11 +102,16 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	if !placement.GetDeletionTimestamp().IsZero() {
 		return c.leave(ctx, placement)
 	}
-	start := c.clock.Now()
 	w := c.observe(placement)
-	if left := c.pace.Left(key, start); left > 0 && !urgent(placement, w) {
+	if left := c.pace.Left(key, c.clock.Now()); left > 0 && !urgent(placement, w) {
 		return left, nil
 	}
+	end, err := reconcile.BeginLarge(ctx, len(w.bindings))
+	if err != nil {
+		return 0, err
+	}
+	defer end()
+	start := c.clock.Now()
 	status := summarize(placement, w, metav1.NewTime(start))
 	// What keeps the mirror from being written is in the status, and is tried again.
 	unsynced := c.mirror(ctx, placement, status, metav1.NewTime(start))

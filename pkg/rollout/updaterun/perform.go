@@ -29,8 +29,7 @@ import (
 // that was looked at: where somebody else wrote it meanwhile, nothing else is done.
 func (c *Controller) perform(ctx context.Context, run v1beta1.UpdateRunObject, d engine.Decision, heard time.Time) error {
 	if d.Status != nil {
-		start := c.clock.Now()
-		updated, err := c.fleet.Runs.Client(run.GetNamespace()).UpdateStatus(ctx, c.withStatus(run, d.Status), metav1.UpdateOptions{})
+		start, updated, err := c.writeStatus(ctx, run, d.Status)
 		if err != nil {
 			c.latency.Heard(keyOf(run), heard)
 			return reconcile.IgnoreNotFound(err)
@@ -68,6 +67,18 @@ func (c *Controller) perform(ctx context.Context, run v1beta1.UpdateRunObject, d
 		return errors.Join(err, refused)
 	}
 	return c.deleteBindings(ctx, d.Deletions, wrote)
+}
+
+// writeStatus writes the status of a run, and returns when it began to, which for a large one is after others.
+func (c *Controller) writeStatus(ctx context.Context, run v1beta1.UpdateRunObject, status *v1beta1.UpdateRunStatus) (start time.Time, updated v1beta1.UpdateRunObject, err error) {
+	end, err := reconcile.BeginLarge(ctx, len(targets(status)))
+	if err != nil {
+		return start, nil, err
+	}
+	defer end()
+	start = c.clock.Now()
+	updated, err = c.fleet.Runs.Client(run.GetNamespace()).UpdateStatus(ctx, c.withStatus(run, status), metav1.UpdateOptions{})
+	return start, updated, err
 }
 
 // eventNotMarked is that of a run whose placement nobody may write, an admission policy of the hub's say.
