@@ -6,6 +6,7 @@ package inprocess
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	gort "runtime"
@@ -306,4 +307,38 @@ func TestOnlyThoseWhoShareObjectsAreRouted(t *testing.T) {
 	if _ = response.Body.Close(); got != "everybody" {
 		t.Errorf("the handler of %s has answered a request without an exchange", got)
 	}
+}
+
+// A write runs in the goroutine of its client, which cannot read before it has ended.
+func TestAWriteWaitsForNoReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New()
+		defer n.Close()
+		n.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPut {
+				<-r.Context().Done()
+				return
+			}
+			w.Header().Set("Content-Type", runtime.ContentTypeJSON)
+			w.WriteHeader(http.StatusConflict)
+			_, _ = w.Write([]byte(`{"apiVersion":"v1","kind":"Status","status":"Failure","reason":"Conflict","message":"`))
+			for range 3 {
+				_, _ = w.Write(bytes.Repeat([]byte{'x'}, maxPendingBytes))
+			}
+			_, _ = w.Write([]byte(`"}`))
+		}))
+		client, err := NewClientset(n.Config(&rest.Config{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		works := client.PlacementV1beta1().Works("fleet")
+		if _, err := works.Create(t.Context(), work(), metav1.CreateOptions{}); !apierrors.IsConflict(err) || len(err.Error()) < 3*maxPendingBytes {
+			t.Errorf("a long answer: %.100v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := works.Update(ctx, work(), metav1.UpdateOptions{}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a write that nobody waits for: %v", err)
+		}
+	})
 }
