@@ -36,13 +36,12 @@ func newWatcher(server etcdserverpb.WatchServer) *watcher {
 
 // Watch returns the changes of a key or a range. Its channel ends with the context, with the watcher, and after a response that has an error.
 func (w *watcher) Watch(ctx context.Context, key string, opts ...clientv3.OpOption) clientv3.WatchChan {
-	s := w.open(ctx)
+	s := w.open(ctx, creation(key, opts))
 	if s == nil {
 		ended := make(chan clientv3.WatchResponse)
 		close(ended)
 		return ended
 	}
-	s.requests <- &etcdserverpb.WatchRequest{RequestUnion: &etcdserverpb.WatchRequest_CreateRequest{CreateRequest: creation(key, opts)}}
 	go func() {
 		defer w.running.Done()
 		defer close(s.responses)
@@ -69,7 +68,8 @@ func creation(key string, opts []clientv3.OpOption) *etcdserverpb.WatchCreateReq
 	}
 }
 
-func (w *watcher) open(ctx context.Context) *watchStream {
+// open returns a stream whose first request is the one that creates its watch, nil where the watcher is closed.
+func (w *watcher) open(ctx context.Context, create *etcdserverpb.WatchCreateRequest) *watchStream {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
@@ -80,18 +80,24 @@ func (w *watcher) open(ctx context.Context) *watchStream {
 		responses: make(chan clientv3.WatchResponse, maxPendingResponses),
 		created:   make(chan struct{}),
 	}
+	s.requests <- &etcdserverpb.WatchRequest{RequestUnion: &etcdserverpb.WatchRequest_CreateRequest{CreateRequest: create}}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	w.streams[s] = struct{}{}
 	w.running.Add(1)
 	return s
 }
 
-// RequestProgress has each watch get a response without changes, which tells that it has got all up to a revision.
+// RequestProgress has each watch get a response without changes, which tells that it has got all up to a revision. One that is being created gets none:
+// the member may still keep changes back for it, which the response would overtake.
 func (w *watcher) RequestProgress(ctx context.Context) error {
 	w.mu.Lock()
 	streams := make([]*watchStream, 0, len(w.streams))
 	for s := range w.streams {
-		streams = append(streams, s)
+		select {
+		case <-s.created:
+			streams = append(streams, s)
+		default:
+		}
 	}
 	w.mu.Unlock()
 	for _, s := range streams {

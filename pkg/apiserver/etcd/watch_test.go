@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -98,6 +99,38 @@ func TestAWatchWithinTheProcess(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestProgressIsAskedForWhileWatchesBegin and end: neither may wait for the other.
+func TestProgressIsAskedForWhileWatchesBegin(t *testing.T) {
+	client := start(t, t.TempDir()).Client()
+	asking, done := context.WithCancel(t.Context())
+	var asked sync.WaitGroup
+	for range 4 {
+		asked.Go(func() {
+			for asking.Err() == nil {
+				_ = client.RequestProgress(asking)
+			}
+		})
+	}
+	began := make(chan struct{})
+	go func() {
+		defer close(began)
+		for range 2000 {
+			ctx, leave := context.WithCancel(t.Context())
+			client.Watch(ctx, "/", clientv3.WithPrefix())
+			leave()
+		}
+	}()
+	select {
+	case <-began:
+	case <-time.After(time.Minute):
+		t.Fatal("a watch does not begin")
+	}
+	done()
+	asked.Wait()
+	// It tells of its own context, which it has ended.
+	_ = client.Close()
 }
 
 // TestTheOptionsOfAWatchAreRead that the library keeps to itself.

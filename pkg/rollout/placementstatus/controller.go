@@ -38,7 +38,7 @@ const (
 	// would cost the square of their number.
 	together = 50 * time.Millisecond
 	// rest is how many times as long as a write took there is none, unless somebody may be waiting for it: a status lists all clusters, so that
-	// twenty writes of it cost as much as moving them all.
+	// twenty writes of it cost as much as moving them all, and some fifteen of them a sixth of a rollout.
 	rest = 50
 	// longestRest is how old the progress of a rollout may be.
 	longestRest = 30 * time.Second

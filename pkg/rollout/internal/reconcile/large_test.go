@@ -8,6 +8,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 func TestLargeStatusesTakeTurns(t *testing.T) {
@@ -46,7 +47,15 @@ func TestLargeStatusesTakeTurns(t *testing.T) {
 			t.Errorf("a context that has ended: %v", err)
 		}
 		end()
-		(<-began)()
+		next := <-began
+		// The one that has the turn is stuck.
+		start := time.Now()
+		if without, err := BeginLarge(t.Context(), minLarge); err != nil || time.Since(start) != maxTurnWait {
+			t.Errorf("it waits for one that is stuck for %s: %v", time.Since(start), err)
+		} else {
+			without()
+		}
+		next()
 		if len(large) != 0 {
 			t.Error("a turn is not given back")
 		}
